@@ -1,0 +1,1 @@
+"""Who we are: node identity and keys, organisations, people, roles and care teams."""
