@@ -1,0 +1,34 @@
+"""The gate. Every read of records passes here, and nothing else names their tables to read them.
+
+Each read takes a shared lock, decides, reads and leaves its audit row in one transaction, and hands bytes on after its
+commit; see `session`. What may not be read is answered like what is not there (`NotVisible`); a type that is closed to the
+asker as a whole is `NotPermitted`.
+"""
+
+from .asker import Asker
+from .errors import AccessRefusal, Busy, Gone, NotAuthenticated, NotPermitted, NotVisible
+from .everything import EverythingPage, everything
+from .history import HistoryPage, history
+from .reads import StoredRecord, read
+from .requests import asker_for, machine_of_request
+from .search import SearchPage, search
+
+__all__ = [
+    "AccessRefusal",
+    "Asker",
+    "Busy",
+    "EverythingPage",
+    "Gone",
+    "HistoryPage",
+    "NotAuthenticated",
+    "NotPermitted",
+    "NotVisible",
+    "SearchPage",
+    "StoredRecord",
+    "asker_for",
+    "everything",
+    "history",
+    "machine_of_request",
+    "read",
+    "search",
+]
