@@ -63,7 +63,7 @@ setup-dev: setup-node .venv/.dev
 
 # The browser tests need a Chromium. Debian's is installed where we may; elsewhere those tests say that they were skipped.
 setup-browser:
-	@if command -v chromium >/dev/null 2>&1 || [ -n "$$XINGLIN_CHROMIUM" ]; then exit 0; fi; \
+	@for name in chromium chromium-browser google-chrome-stable; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
 	if ! command -v apt-get >/dev/null 2>&1; then echo "No Chromium here and no apt: the browser tests will be skipped."; exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then SUDO=; elif sudo -n true 2>/dev/null; then SUDO="sudo -n"; \
 	else echo "No Chromium here and no right to install it: the browser tests will be skipped."; exit 0; fi; \

@@ -21,6 +21,7 @@ class LockClass(IntEnum):
     SEQUENCER = 3  # 0
     ANCHORER = 4  # 0: held for a round; whoever holds it is the only sender of this node's transactions
     CONDITIONAL_CREATE = 5  # 32-bit hash of the condition
+    STANDING = 6  # 0: shared by every read, exclusive by whoever takes a role, a team or a token away
 
 
 def lock_for_transaction(lock: LockClass, key: int = 0, *, shared: bool = False) -> None:

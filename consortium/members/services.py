@@ -1,4 +1,7 @@
-"""Making people, roles, care teams and machines, and ending them."""
+"""Making people, roles, care teams and machines, and ending them.
+
+Whatever takes something away waits for the reads that began before it, so that nothing is released after it returned.
+"""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +21,7 @@ from oauth2_provider.models import get_access_token_model
 
 from consortium.members.models import CareTeam, Machine, Organisation, Person, Role, RoleAssignment
 from consortium.members.scopes import Scopes
+from ledger.locks import LockClass, lock_for_transaction
 
 
 @transaction.atomic
@@ -77,6 +81,7 @@ def reset_second_factor(*, person: Person) -> None:
 @transaction.atomic
 def deactivate_person(*, person: Person) -> None:
     """The person can no longer sign in; roles end, sessions end, care teams are left. History stays."""
+    lock_for_transaction(LockClass.STANDING)
     Person.objects.filter(pk=person.pk).update(is_active=False)
     RoleAssignment.objects.filter(person=person, ended_at=None).update(ended_at=timezone.now())
     person.groups.clear()
@@ -99,6 +104,7 @@ def assign_role(*, person: Person, role: Role, organisation: Organisation) -> Ro
 @transaction.atomic
 def end_role(*, person: Person, role: Role, organisation: Organisation) -> None:
     """The person no longer has this role, from their next request on."""
+    lock_for_transaction(LockClass.STANDING)
     RoleAssignment.objects.filter(person=person, role=Role(role), organisation=organisation, ended_at=None).update(
         ended_at=timezone.now()
     )
@@ -121,6 +127,7 @@ def add_to_care_team(*, person: Person, care_team: CareTeam) -> None:
 
 @transaction.atomic
 def remove_from_care_team(*, person: Person, care_team: CareTeam) -> None:
+    lock_for_transaction(LockClass.STANDING)
     person.groups.remove(care_team.group)
 
 
@@ -163,6 +170,7 @@ def create_machine(
 @transaction.atomic
 def renew_machine_secret(*, machine: Machine) -> NewMachine:
     """A new secret; the old one and every token are void from now on."""
+    lock_for_transaction(LockClass.STANDING)
     secret = get_random_string(48)
     machine.client_secret = secret
     machine.save(update_fields=["client_secret", "updated"])
@@ -173,6 +181,7 @@ def renew_machine_secret(*, machine: Machine) -> NewMachine:
 @transaction.atomic
 def deactivate_machine(*, machine: Machine) -> None:
     """The machine gets no more tokens, and those that it has are void from now on."""
+    lock_for_transaction(LockClass.STANDING)
     Machine.objects.filter(pk=machine.pk).update(is_active=False)
     get_access_token_model().objects.filter(application_id=machine.pk).delete()
 

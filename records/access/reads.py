@@ -42,10 +42,11 @@ class StoredRecord:
         return f'W/"{self.version}"'
 
 
-# The primary patient's lock, and those of the further ones that a record is rarely about.
+# The primary patient's lock, those of the further ones that a record is rarely about, and that of the asker's standing.
 _LOCK_ITS_PATIENTS: Final = (
     f"SELECT compartment, others, pg_advisory_xact_lock_shared({LockClass.PATIENT:d}, compartment::int4),"
-    f" (SELECT count(pg_advisory_xact_lock_shared({LockClass.PATIENT:d}, o::int4)) FROM unnest(others) AS o)"
+    f" (SELECT count(pg_advisory_xact_lock_shared({LockClass.PATIENT:d}, o::int4)) FROM unnest(others) AS o),"
+    f" pg_advisory_xact_lock_shared({LockClass.STANDING:d}, 0)"
     " FROM records_current WHERE self = %(self)s::int8"
 )
 

@@ -26,7 +26,7 @@ from .errors import NotAuthenticated
 # A page that takes longer is given up, so that it cannot hold back a revocation for ever.
 TIME_LIMIT: Final = "SET LOCAL statement_timeout = '20s'"
 
-LOCK_NODE: Final = f"SELECT pg_advisory_xact_lock_shared({LockClass.NODE:d}, 0)"
+LOCK_NODE: Final = f"SELECT pg_advisory_xact_lock_shared({LockClass.NODE:d}, 0), pg_advisory_xact_lock_shared({LockClass.STANDING:d}, 0)"
 
 Row: TypeAlias = tuple[Any, ...]
 

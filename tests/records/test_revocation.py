@@ -6,6 +6,9 @@ import time
 import pytest
 from django.db import connection, connections, transaction
 
+from consortium.members.models import Role
+from consortium.members.selectors import own_organisation
+from consortium.members.services import deactivate_person, end_role, remove_from_care_team
 from ledger.locks import LockClass, lock_for_transaction
 from records.access import NotVisible, read, search
 from records.access.grants import compartment_of, revoke_care_team
@@ -101,3 +104,25 @@ def test_nothing_is_released_after_the_acknowledgement_however_many_read(zhang, 
         assert not reader.is_alive()
         assert reader.result is None
     assert late == []
+
+
+WITHDRAWALS = {
+    "role": lambda person, team: end_role(person=person, role=Role.CLINICIAN, organisation=own_organisation()),
+    "team": lambda person, team: remove_from_care_team(person=person, care_team=team),
+    "person": lambda person, team: deactivate_person(person=person),
+}
+
+
+@pytest.mark.parametrize("withdraw", WITHDRAWALS.values(), ids=WITHDRAWALS)
+def test_who_loses_their_standing_gets_nothing_after_the_acknowledgement(zhang, people, ward, withdraw):
+    alice = asking(people["alice"])
+    with transaction.atomic():
+        read(alice, "Patient", "zhang")
+        withdrawer = Thread(lambda: withdraw(people["alice"], ward))
+        withdrawer.start()
+        withdrawer.join(0.3)
+        assert withdrawer.is_alive(), "it waits for the read that began before it"
+    withdrawer.join(5)
+    assert withdrawer.result is None
+    with pytest.raises(NotVisible):
+        read(alice, "Patient", "zhang")

@@ -33,6 +33,7 @@ CASES = [
     "Patient?name:contains=denscheidt",
     "Patient?name=王",
     "Patient?name:contains=小",
+    "Patient?given=小",
     "Patient?address=gro",
     "Patient?address-city=koln",
     "Patient?birthdate=1980",
