@@ -10,7 +10,7 @@ from django.db import connection
 
 from records.fhir.definitions import TYPE_NAMES
 from records.fhir.node import FhirNode
-from records.fhir.search import compile_search
+from records.fhir.search import SearchError, compile_search
 
 from .asker import Asker
 from .errors import NotPermitted
@@ -18,6 +18,8 @@ from .permitted import may_use, permitted
 
 # One is what is wanted; a second proves that the condition is ambiguous.
 _ENOUGH: Final = ("_count", "2")
+# They shape an answer, and a condition has none.
+_SHAPES: Final = frozenset({"_count", "_elements", "_sort", "_summary", "_total", "_include", "_revinclude"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,13 @@ def match_all(
     for type in sorted({type for type, _ in conditions}):
         if not may_use(writer, type, "s"):
             raise NotPermitted(f"A condition on {type} is a search, which your scopes or your role do not include.")
+    for name in (name for _, params in conditions for name, _ in params):
+        if name.partition(":")[0] in _SHAPES:
+            raise SearchError(
+                "search-result-parameter-invalid",
+                name,
+                f"A condition says which record is meant: leave {name} out of it.",
+            )
     visible = permitted(writer, "s")
     now = datetime.now(UTC)
     plans = [
@@ -54,7 +63,7 @@ def match_all(
             cursors = []
             for plan in plans:
                 assert plan.page is not None, "a page of two is a page"
-                cursors.append(psycopg.Cursor(raw).execute(plan.page.sql, plan.page.params, binary=True))
+                cursors.append(psycopg.Cursor(raw).execute(plan.page.sql, plan.page.params, prepare=False, binary=True))
         found = []
         for (type, _), cursor in zip(conditions, cursors, strict=True):
             readable = may_use(writer, type, "r")

@@ -80,8 +80,8 @@ def search(
         record_refusal(asker, interaction=interaction, type=type, query=query, because=error.code)
         raise
     with read_session(asker) as session:
-        page = session.execute(plan.page.sql, plan.page.params) if plan.page else None
-        total = session.execute(plan.total.sql, plan.total.params) if plan.total else None
+        page = session.execute(plan.page.sql, plan.page.params, prepare=plan.page.prepare) if plan.page else None
+        total = session.execute(plan.total.sql, plan.total.params, prepare=plan.total.prepare) if plan.total else None
         shown = plan.cut(page.fetchall() if page else [])
         counted = total.fetchone() if total else None
         session.check()
@@ -111,7 +111,7 @@ def _included(session: Session, plan: SearchPlan, rows: Sequence[Row]) -> tuple[
         statement = plan.include(number, rids, seen)
         if statement is None:
             break
-        found = session.rows(statement.sql, statement.params)
+        found = session.rows(statement.sql, statement.params, prepare=statement.prepare)
         room = MAX_INCLUDED - len(included)
         included += found[:room]
         if len(found) > room:

@@ -26,7 +26,10 @@ from .errors import NotAuthenticated
 # A page that takes longer is given up, so that it cannot hold back a revocation for ever.
 TIME_LIMIT: Final = "SET LOCAL statement_timeout = '20s'"
 
-LOCK_NODE: Final = f"SELECT pg_advisory_xact_lock_shared({LockClass.NODE:d}, 0), pg_advisory_xact_lock_shared({LockClass.STANDING:d}, 0)"
+LOCK_NODE: Final = (
+    f"SELECT pg_advisory_xact_lock_shared({LockClass.NODE:d}, 0),"
+    f" pg_advisory_xact_lock_shared({LockClass.STANDING:d}, 0)"
+)
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -39,12 +42,14 @@ class Session:
         self._asker = asker
         self._holding: psycopg.Cursor[Row] | None = None
 
-    def execute(self, sql: QueryNoTemplate, params: Params | None = None) -> "psycopg.Cursor[Row]":
-        """Sends a statement; its rows are there when they are fetched."""
-        return psycopg.Cursor(self._raw).execute(sql, params, prepare=True, binary=True)
+    def execute(
+        self, sql: QueryNoTemplate, params: Params | None = None, *, prepare: bool = True
+    ) -> "psycopg.Cursor[Row]":
+        """Sends a statement; its rows are there when they are fetched. `prepare`: plan it once for all values."""
+        return psycopg.Cursor(self._raw).execute(sql, params, prepare=prepare, binary=True)
 
-    def rows(self, sql: QueryNoTemplate, params: Params | None = None) -> Sequence[Row]:
-        return self.execute(sql, params).fetchall()
+    def rows(self, sql: QueryNoTemplate, params: Params | None = None, *, prepare: bool = True) -> Sequence[Row]:
+        return self.execute(sql, params, prepare=prepare).fetchall()
 
     def audit(self, event: AccessEvent) -> None:
         """The row of a permitted access, which commits with it."""

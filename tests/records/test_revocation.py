@@ -7,7 +7,6 @@ import pytest
 from django.db import connection, connections, transaction
 
 from consortium.members.models import Role
-from consortium.members.selectors import own_organisation
 from consortium.members.services import deactivate_person, end_role, remove_from_care_team
 from ledger.locks import LockClass, lock_for_transaction
 from records.access import NotVisible, read, search
@@ -107,7 +106,7 @@ def test_nothing_is_released_after_the_acknowledgement_however_many_read(zhang, 
 
 
 WITHDRAWALS = {
-    "role": lambda person, team: end_role(person=person, role=Role.CLINICIAN, organisation=own_organisation()),
+    "role": lambda person, team: end_role(person=person, role=Role.CLINICIAN, organisation=team.organisation),
     "team": lambda person, team: remove_from_care_team(person=person, care_team=team),
     "person": lambda person, team: deactivate_person(person=person),
 }

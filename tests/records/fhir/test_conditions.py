@@ -49,7 +49,18 @@ def test_a_condition_that_meets_two_is_refused(fhir):
     assert fhir.delete(f"Patient?identifier={SYSTEM}|1").status_code == 412
 
 
-@pytest.mark.parametrize("condition", ["", "_count=1", "nonsense=1", "identifier"])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "",
+        "_count=1",
+        "nonsense=1",
+        "identifier",
+        "identifier=x&_summary=count",
+        "identifier=x&_count=0",
+        "active=true&_sort=_id",
+    ],
+)
 def test_a_condition_that_says_nothing_is_refused(fhir, condition):
     response = fhir.post("Patient", patient("1"), If_None_Exist=condition)
     assert response.status_code == 400
