@@ -1,12 +1,16 @@
 """The ground that every other test stands on."""
 
+import ast
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -154,3 +158,81 @@ def test_data_whose_folder_was_deleted_is_removed_at_the_next_start_of_any_clust
     finally:
         other.remove()
         deleted.stop()
+
+
+# Words that no SQL of another room uses: the tables of records and what hangs on them.
+_TABLES = re.compile(r"\brecords_(?:current|history|reference|string|date|quantity|compartment)\w*", re.IGNORECASE)
+_MAY_NAME_TABLES = {
+    "records/access/": "the gate",
+    "records/migrations/": "makes them",
+    "records/fhir/rows.py": "the writer's statements",
+    "records/fhir/search/": "the search compiler, which takes its rows from a permitted relation",
+    "records/partitions.py": "makes the months to come",
+    "records/management/commands/maintain_records.py": "tidies an index",
+    "records/management/commands/import_fhir.py": "statistics and an index after an import",
+}
+
+
+def _sources() -> Iterator[tuple[str, ast.Module]]:
+    for room in ("consortium", "ledger", "records", "traceability"):
+        for path in sorted((CHECKOUT / room).rglob("*.py")):
+            yield path.relative_to(CHECKOUT).as_posix(), ast.parse(path.read_bytes())
+
+
+def _texts(module: ast.Module) -> Iterator[str]:
+    """The string literals of a module without its docstrings, which may speak of anything."""
+    said = {
+        id(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.value
+
+
+def test_no_sql_outside_the_gate_names_a_table_of_records():
+    named = {path for path, module in _sources() if any(_TABLES.search(text) for text in _texts(module))}
+    used = {path: [place for place in _MAY_NAME_TABLES if path.startswith(place)] for path in named}
+    assert [path for path, places in used.items() if not places] == []
+    assert {place for places in used.values() for place in places} == set(_MAY_NAME_TABLES), "an exception is unused"
+
+
+def test_pages_and_the_rest_door_have_no_database_connection():
+    doors = ("records/portal/", "records/templatetags/", "records/fhir/rest/", "traceability/")
+    for path, module in _sources():
+        if not path.startswith(doors):
+            continue
+        taken = {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(module)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        } | {alias.name for node in ast.walk(module) if isinstance(node, ast.Import) for alias in node.names}
+        forbidden = {"django.db", "django.db.connection", "django.db.connections", "psycopg.connect"}
+        assert not taken & forbidden, f"{path} reaches the database past the gate"
+
+
+def test_what_is_placed_within_consortium_is_placed_among_the_rooms():
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    among, within = (
+        [part.strip() for layer in contract["layers"] for part in re.split("[:|]", layer)]
+        for contract in contracts
+        if contract["type"] == "layers"
+    )
+    assert {part.removeprefix("consortium.") for part in among if part.startswith("consortium.")} == set(within)
+
+
+def test_what_is_new_among_the_records_is_barred_from_their_rows_unless_it_is_named_as_their_keeper():
+    """The contract lists who is barred; whoever is in no list would be free."""
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (barred,) = (one["source_modules"] for one in contracts if one["name"] == "Reads of records pass the gate")
+    keepers = {"access", "fhir", "migrations", "models", "partitions", "proofs", "vault"}
+    children = {
+        path.stem
+        for path in (CHECKOUT / "records").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert children - keepers - {"__init__"} == {
+        name.split(".")[1] for name in barred if name.startswith("records.") and not name.startswith("records.fhir")
+    }

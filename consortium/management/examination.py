@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from ledger import log
 from ledger.anchoring import status
 from ledger.chain import Account, Chain, Reverted
 from ledger.errors import LedgerRefusal
-from ledger.trust import member_id
+from ledger.trust import Trust, member_id, parse_trust
 from records.fhir import definitions
 
 FLOOR = 15
@@ -49,7 +50,7 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Every finding, in the order in which they should be mended."""
-    for check in (keys, database, vault, migrations, definition_tables, static_files, clock, worker):
+    for check in (keys, database, vault, migrations, definition_tables, static_files, trust_file, clock, worker):
         yield _protected(check)
     try:
         yield from chain()
@@ -118,6 +119,33 @@ def static_files() -> Finding:
     return Finding("static files", State.OK, "The files for browsers are there.")
 
 
+def trust_file() -> Finding:
+    """The file that the page for checking evidence brings as its own knowledge; whether its chain is this one is asked
+    with the chain."""
+    name = "trust file"
+    try:
+        trust = _read_trust()
+    except FileNotFoundError:
+        sentence = (
+            f"There is no {settings.TRUST_FILE}, so nobody can check evidence on this node's page: get the trust file from "
+            "the consortium and put it there, or set TRUST_FILE."
+        )
+        return Finding(name, State.WARNING, sentence)
+    except OSError as error:
+        sentence = f"{settings.TRUST_FILE} cannot be read ({error.strerror}): let this node's account read it."
+        return Finding(name, State.FAILED, sentence)
+    except LedgerRefusal as refused:
+        sentence = f"{settings.TRUST_FILE} cannot be used: {refused.sentence} Get it from the consortium again."
+        return Finding(name, State.FAILED, sentence)
+    if settings.CHAIN_ANCHOR_CONTRACT and trust.contract != _address(settings.CHAIN_ANCHOR_CONTRACT):
+        sentence = (
+            f"The trust file is about the contract 0x{trust.contract.hex()}, and CHAIN_ANCHOR_CONTRACT is another: get the "
+            "consortium's trust file, or set the contract that it names."
+        )
+        return Finding(name, State.FAILED, sentence)
+    return Finding(name, State.OK, f"The trust file lists {len(trust.members)} members.")
+
+
 def clock() -> Finding:
     before = timezone.now()
     with connections["default"].cursor() as cursor:
@@ -147,9 +175,11 @@ def chain() -> Iterator[Finding]:
     """The chain node, the contracts, this node's account and key there, and the log against the chain."""
     node_keys: NodeKeys = load_keys(settings.NODE_KEYS)
     adapter = Chain(settings.CHAIN_RPC_URL)
-    chain_id, _ = adapter.identify()
+    chain_id, genesis = adapter.identify()
     latest = adapter.block()
     yield Finding("chain", State.OK, f"Chain {chain_id} answers, at block {latest.number}.")
+
+    yield from _trusted_chain(chain_id, genesis)
 
     drift = abs(timezone.now().timestamp() - latest.timestamp)
     if drift > CHAIN_DRIFT.total_seconds():
@@ -162,7 +192,7 @@ def chain() -> Iterator[Finding]:
         sentence = "Set CHAIN_ANCHOR_CONTRACT and CHAIN_MEMBERS_CONTRACT to the consortium's contracts."
         yield Finding("contract", State.FAILED, sentence)
         return
-    contract = bytes.fromhex(settings.CHAIN_ANCHOR_CONTRACT.removeprefix("0x"))
+    contract = _address(settings.CHAIN_ANCHOR_CONTRACT)
     member = member_id(settings.NODE_NAME)
     held = adapter.contract_head(contract, member)
     yield Finding("contract", State.OK, f"The contract holds this node's log up to leaf {held.size}.")
@@ -184,9 +214,33 @@ def chain() -> Iterator[Finding]:
     yield Finding("anchoring", state, doing.sentence)
 
 
+def _trusted_chain(chain_id: int, genesis: bytes) -> Iterator[Finding]:
+    """Whether the trust file is about the chain that answers. A file that cannot be used was reported as itself."""
+    try:
+        trust = _read_trust()
+    except (OSError, LedgerRefusal):
+        return
+    if (trust.chain_id, trust.genesis) == (chain_id, genesis):
+        yield Finding("trusted chain", State.OK, "The trust file is about this chain.")
+        return
+    sentence = (
+        f"The trust file is about chain {trust.chain_id} with block 0 0x{trust.genesis.hex()}, and chain {chain_id} with block "
+        f"0 0x{genesis.hex()} answers: get the consortium's trust file, or point CHAIN_RPC_URL at its chain."
+    )
+    yield Finding("trusted chain", State.FAILED, sentence)
+
+
+def _read_trust() -> Trust:
+    return parse_trust(Path(settings.TRUST_FILE).read_bytes())
+
+
+def _address(written: str) -> bytes:
+    return bytes.fromhex(written.removeprefix("0x"))
+
+
 def _registration(adapter: Chain, node_keys: NodeKeys, member: bytes) -> Finding:
     account = Account(node_keys.evm)
-    register = bytes.fromhex(settings.CHAIN_MEMBERS_CONTRACT.removeprefix("0x"))
+    register = _address(settings.CHAIN_MEMBERS_CONTRACT)
     address = "0x" + account.address.hex()
     try:
         found, digest = adapter.read("Members", register, "author", account.address)

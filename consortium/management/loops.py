@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 
 from django.conf import settings
 from django.core.cache import cache
@@ -16,12 +17,14 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
 from consortium.audit.batches import seal_batch
+from consortium.audit.retention import keep_months
 from consortium.members import services
 from consortium.members.keys import load_keys
 from ledger import log
 from ledger.anchoring import Anchorer
 from ledger.chain import Account, Chain
 from ledger.trust import member_id
+from records.partitions import make_history_months
 
 logger = logging.getLogger("consortium.worker")
 
@@ -121,10 +124,17 @@ def beat() -> float:
 
 
 def tidy() -> float:
-    """Remove what has run out."""
+    """Remove what has run out, and make the months to come of the audit trail and of the records' history."""
     removed = services.clear_expired()
     if any(removed.values()):
         logger.info("Removed what had run out: %s", removed)
+    made, dropped = keep_months(today=timezone.now().astimezone(UTC).date(), keep=settings.AUDIT_KEEP_MONTHS)
+    for month in made:
+        logger.info("Made the audit trail's partition of %s.", month.suffix)
+    for month in dropped:
+        logger.info("Dropped the audit trail's partition of %s: its time was over.", month.suffix)
+    for name in make_history_months():
+        logger.info("Made the partition %s.", name)
     return TIDY_EVERY
 
 

@@ -6,9 +6,11 @@ asker as a whole is `NotPermitted`.
 """
 
 from .asker import Asker
+from .chronology import ChronologyPage, chronology
 from .errors import AccessRefusal, Busy, Gone, NotAuthenticated, NotPermitted, NotVisible
 from .everything import EverythingPage, everything
 from .history import HistoryPage, history
+from .patients import patient_of
 from .reads import StoredRecord, read
 from .requests import asker_for, machine_of_request
 from .search import SearchPage, search
@@ -17,6 +19,7 @@ __all__ = [
     "AccessRefusal",
     "Asker",
     "Busy",
+    "ChronologyPage",
     "EverythingPage",
     "Gone",
     "HistoryPage",
@@ -26,9 +29,11 @@ __all__ = [
     "SearchPage",
     "StoredRecord",
     "asker_for",
+    "chronology",
     "everything",
     "history",
     "machine_of_request",
+    "patient_of",
     "read",
     "search",
 ]

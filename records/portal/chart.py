@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from records.access.asker import Asker
+from records.access.chronology import chronology
 from records.access.everything import everything
 from records.access.history import HistoryPage, history
 from records.access.permitted import STORED_TYPES
 from records.access.reads import StoredRecord, read
 from records.access.search import search
-from records.models import Compartment
 from records.portal import summary, timeline
-from records.portal.chronology import chronology
 from records.portal.datatypes import Target
 from records.portal.dates import Setting, show_instant
 from records.portal.documents import resource_of
@@ -100,11 +99,6 @@ def open_banner(asker: Asker, patient_id: str, setting: Setting) -> Chart:
     )
 
 
-def patient_of(record: StoredRecord) -> str | None:
-    """The id of the patient that a record, which has passed the gate, is about."""
-    return Compartment.objects.filter(pk=record.compartment).values_list("patient_id", flat=True).first()
-
-
 def open_stretch(asker: Asker, patient_id: str, kind: timeline.Filter, cursor: str | None, setting: Setting) -> Stretch:
     """A page of the timeline. Raises NotVisible, SearchError."""
     page = chronology(asker, patient_id, types=kind.types, cursor=cursor)
@@ -139,16 +133,25 @@ def versions_of(asker: Asker, type: str, id: str, setting: Setting) -> tuple[tup
 
 
 def names_of(asker: Asker, resource: Mapping[str, Any], setting: Setting) -> dict[str, str]:
-    """What to call the records that a resource refers to without naming them, by "Type/id", as far as they may be seen."""
-    by_type: dict[str, list[str]] = {}
-    for target in references(resource):
-        if target.type in STORED_TYPES:
-            by_type.setdefault(target.type, []).append(target.id)
+    """What to call the records that a resource refers to without naming them, by "Type/id", as far as they may be seen.
+
+    One search for all types, so that one page opened is one line in the trail for these names and not one for each type.
+    """
+    targets = [target for target in references(resource) if target.type in STORED_TYPES]
+    types = sorted({target.type for target in targets})[:_MOST_TYPES_NAMED]
+    wanted = {(target.type, target.id) for target in targets if target.type in types}
+    if not wanted:
+        return {}
+    ids = sorted({id for _type, id in wanted})
+    # Records of these types that share an id with one that is meant are found too, and are passed over.
+    most = len(types) * len(ids)
+    params = [("_type", ",".join(types)), ("_id", ",".join(ids)), ("_count", str(most))]
     found: dict[str, str] = {}
-    for type, ids in sorted(by_type.items())[:_MOST_TYPES_NAMED]:
-        for record in search(asker, type, [("_id", ",".join(ids)), ("_count", str(len(ids)))]).records:
+    for record in search(asker, None, params).records:
+        if (record.type, record.id) in wanted:
             entry = timeline.entry(resource_of(record), record, {}, setting)
-            found[f"{type}/{record.id}"] = ", ".join(part for part in (entry.title, entry.detail, entry.flag) if part)
+            named = ", ".join(part for part in (entry.title, entry.detail, entry.flag) if part)
+            found[f"{record.type}/{record.id}"] = named
     return found
 
 

@@ -17,8 +17,9 @@ from django.views.decorators.http import require_http_methods
 from consortium.web import problems
 from consortium.web.addresses import client_address
 from consortium.web.throttling import Buckets
+from ledger.errors import LedgerRefusal
 from ledger.evidence.rpc import HttpChain
-from ledger.trust import Trust, TrustError, parse_trust
+from ledger.trust import Trust, parse_trust
 from records.portal import verdict
 from records.portal.forms import LARGEST_CHECK, EvidenceForm
 from records.portal.pages import setting_for
@@ -67,5 +68,5 @@ def own_trust() -> Trust | None:
     """The trust file that this node's operator provided; None without a usable one, which `manage.py doctor` reports."""
     try:
         return parse_trust(Path(settings.TRUST_FILE).read_bytes())
-    except (FileNotFoundError, TrustError):
+    except (OSError, LedgerRefusal):
         return None

@@ -19,6 +19,7 @@ from consortium.members.models import CareTeam, Role
 from consortium.web import problems
 from ledger.anchoring import Pending
 from records.access.errors import AccessRefusal, Gone, NotVisible
+from records.access.patients import patient_of
 from records.access.reads import read
 from records.fhir.definitions import SERVED_TYPES
 from records.fhir.search.errors import SearchError
@@ -123,7 +124,7 @@ def record(request: HttpRequest, type: str, id: str, version: int | None = None)
     found = read(asker, type, id, version)
     resource = resource_of(found)
     versions, more_versions = chart.versions_of(asker, type, id, setting)
-    patient_id = chart.patient_of(found)
+    patient_id = patient_of(found)
     about = chart.open_banner(asker, patient_id, setting) if patient_id else None
     source = source_of(found.content)
     mark = marks([found])[found.type, found.id, found.version].status

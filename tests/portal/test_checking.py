@@ -62,6 +62,16 @@ def test_without_the_record_only_a_fingerprint_is_proved_and_the_page_says_so(tr
     assert "– so says the file" in said
 
 
+@pytest.mark.parametrize("content", [None, b"not JSON", b'{"format": "xinglin-trust/2"}', b"{}"])
+def test_without_a_usable_trust_file_the_page_says_where_to_check_instead(trusting, settings, content):
+    settings.TRUST_FILE.unlink()
+    if content is not None:
+        settings.TRUST_FILE.write_bytes(content)
+    answer = send(trusting.evidence(), RECORD)
+    assert answer.status_code == 503
+    assert "Check the file on your own computer" in words(answer)
+
+
 def test_another_record_does_not_match(trusting):
     said = words(send(trusting.evidence(), RECORD.replace(b"1.30", b"1.31")))
     assert "Does not match" in said

@@ -288,6 +288,40 @@ def test_every_page_of_a_record_leaves_an_audit_row(alices, alice, wang_fang):
     assert {event.purpose for event in after} == {"TREAT"}
 
 
+def test_what_a_record_refers_to_is_named_by_one_search_as_far_as_it_may_be_seen(alices, alice, wang_fang):
+    store(
+        {"resourceType": "Patient", "id": "stranger", "name": [{"text": "Somebody Else"}]},
+        {
+            "resourceType": "Condition",
+            "id": "hidden",
+            "subject": {"reference": "Patient/stranger"},
+            "code": {"text": "Gout of a stranger"},
+        },
+        {"resourceType": "Practitioner", "id": "who", "name": [{"text": "Dr Zhao"}]},
+        {"resourceType": "Organization", "id": "who", "name": "An organisation of the same id"},
+        {"resourceType": "Organization", "id": "lab", "name": "Central laboratory"},
+        {
+            "resourceType": "Observation",
+            "id": "with-references",
+            "status": "final",
+            "code": {"text": "Sodium"},
+            "subject": {"reference": "Patient/wang-fang"},
+            "performer": [{"reference": "Practitioner/who"}, {"reference": "Organization/lab"}],
+            "focus": [{"reference": "Condition/hidden"}],
+        },
+    )
+    before = AccessEvent.objects.filter(actor_id=alice.pk, interaction__startswith="search").count()
+    said = words(alices.get("/records/Observation/with-references/"))
+    assert "Dr Zhao" in said
+    assert "Central laboratory" in said
+    assert "Gout of a stranger" not in said
+    assert "An organisation of the same id" not in said
+    searches = AccessEvent.objects.filter(actor_id=alice.pk, interaction__startswith="search").order_by("id")[before:]
+    assert len({event.query for event in searches}) == 1
+    # One row for what belongs to no patient, one for the patient that the record is about.
+    assert len(searches) == 2
+
+
 # Who must not
 
 

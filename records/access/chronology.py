@@ -1,6 +1,6 @@
 """A patient's records by clinical date, through the gate: newest first, paged by position, of whatever type.
 
-FHIR's own search sorts within a type; a timeline runs across all. Rule, lock, audit row and cursor are the gate's.
+FHIR's own search sorts within a type; a timeline runs across all.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from records.access.asker import Asker
-from records.access.audit import access_event
-from records.access.errors import NotVisible
-from records.access.paging import open_position, seal_position
-from records.access.permitted import permitted
-from records.access.reads import StoredRecord
-from records.access.session import Row, read_session
 from records.fhir.definitions import TYPE_NAMES, TYPE_NUMBERS
 from records.fhir.search.hashing import record_key
+
+from .asker import Asker
+from .audit import access_event
+from .errors import NotVisible
+from .paging import open_position, seal_position
+from .permitted import permitted
+from .reads import StoredRecord
+from .session import Row, read_session
 
 PAGE: Final = 40
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,8 +27,8 @@ _COLUMNS: Final = "c.type, c.id, c.version, c.stored_at, c.compartment, c.conten
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """One page of the timeline and the cursor of the next one, None after the last."""
+class ChronologyPage:
+    """Records by clinical date, newest first, and the cursor of the next page, None after the last."""
 
     records: tuple[StoredRecord, ...]
     next_cursor: str | None
@@ -35,7 +36,7 @@ class Stretch:
 
 def chronology(
     asker: Asker, patient_id: str, *, types: Sequence[str] = (), cursor: str | None = None, count: int = PAGE
-) -> Stretch:
+) -> ChronologyPage:
     """One page of a patient's records, of these types or of all but Patient.
 
     Records without a clinical date come last. Raises NotVisible unless the Patient itself may be read, and
@@ -95,7 +96,7 @@ def chronology(
     if len(rows) > len(shown):
         date, rid = shown[-1][7], shown[-1][6]
         further = seal_position(asker, path, date or _EPOCH, rid, int(date is not None))
-    return Stretch(tuple(map(_record, shown)), further)
+    return ChronologyPage(tuple(map(_record, shown)), further)
 
 
 def _record(row: Row) -> StoredRecord:
