@@ -48,6 +48,9 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
+    # With worker processes for I/O (PostgreSQL 18's default) the start-up process of a server that recovered from a killed
+    # backend hung for good in two of two long crash runs.
+    "io_method": "sync",
 }
 # For tests that throw the cluster away: what a crash of the machine would lose does not matter.
 THROWN_AWAY: Mapping[str, str] = {

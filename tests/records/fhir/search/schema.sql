@@ -42,21 +42,21 @@ CREATE TABLE records_history_rest PARTITION OF records_history DEFAULT;
 CREATE TABLE records_reference (
     source bigint NOT NULL, slot integer NOT NULL, target bigint NOT NULL, target_type smallint NOT NULL
 );
-CREATE INDEX ON records_reference (source, slot) INCLUDE (target);
+CREATE INDEX ON records_reference (source);
 CREATE INDEX ON records_reference (target, slot) INCLUDE (source);
 CREATE TABLE records_string (source bigint NOT NULL, slot integer NOT NULL, value text COLLATE "C" NOT NULL);
-CREATE INDEX ON records_string (source, slot);
+CREATE INDEX ON records_string (source);
 CREATE INDEX ON records_string (slot, left(value, 128));
 CREATE TABLE records_date (
     source bigint NOT NULL, slot integer NOT NULL, low timestamptz NOT NULL, high timestamptz NOT NULL, code bigint NULL
 );
-CREATE INDEX ON records_date (source, slot);
+CREATE INDEX ON records_date (source);
 CREATE INDEX ON records_date (slot, low, high);
 CREATE TABLE records_quantity (
     source bigint NOT NULL, slot integer NOT NULL, low numeric NOT NULL, high numeric NOT NULL,
     unit bigint NULL, code bigint NULL
 );
-CREATE INDEX ON records_quantity (source, slot);
+CREATE INDEX ON records_quantity (source);
 CREATE INDEX ON records_quantity (slot, low, high);
 
 CREATE TABLE records_compartment (
