@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from consortium.client import Node
+from consortium.management.chainnode import ask_chain
 from consortium.management.demo import chainscan, supervisor, walkthrough
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -239,12 +239,7 @@ def _count(node: dict[str, Any]) -> int:
 
 
 def _rpc(address: str, method: str, *parameters: Any) -> Any:
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        found = json.load(answer)
-    assert "error" not in found, found
-    return found["result"]
+    return ask_chain(address, method, [parameters])[0]
 
 
 def _manage(demo: Demo, name: str, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:

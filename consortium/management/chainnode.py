@@ -43,6 +43,25 @@ def anvil_binary(checkout: Path) -> Path:
     )
 
 
+def ask_chain(rpc: str, method: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+    """The results of many calls of one JSON-RPC method in one request, each given by its parameters.
+
+    Raises:
+        RuntimeError: the chain node refused one of them.
+        OSError: it does not answer.
+    """
+    body = [{"jsonrpc": "2.0", "id": n, "method": method, "params": list(one)} for n, one in enumerate(calls)]
+    request = urllib.request.Request(  # noqa: S310 - the address is the operator's own
+        rpc, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+        answers = sorted(json.load(response), key=lambda answer: int(answer["id"]))
+    for answer in answers:
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+    return [answer["result"] for answer in answers]
+
+
 @dataclass
 class ChainNode:
     """One Anvil.
@@ -96,13 +115,7 @@ class ChainNode:
 
     def call(self, method: str, *parameters: Any) -> Any:
         """One JSON-RPC call; errors are raised as RuntimeError."""
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
-        request = urllib.request.Request(self.rpc, body, {"Content-Type": "application/json"})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - our own http address
-            answer = json.load(response)
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
-        return answer["result"]
+        return ask_chain(self.rpc, method, [parameters])[0]
 
     def __enter__(self) -> Self:
         self.start()

@@ -13,7 +13,9 @@ from consortium.management.demo.nodes import CHECKOUT
 from consortium.management.seed import Hospital, transactions
 
 UNTIL = date(2026, 11, 20)
-HOSPITAL = Hospital(0, "Yunxi Hospital", "云溪医院", "hospital-a.example")
+SENDING = Hospital(0, "Yunxi Hospital", "云溪医院", "hospital-a.example")
+# NDJSON repeats the hospital with every chart, so it is another one: a condition must find one or none.
+FILED = Hospital(1, "Qingshi Hospital", "青石医院", "hospital-b.example")
 LINK = re.compile(rb"urn:uuid:[0-9a-f-]{36}")
 
 
@@ -25,9 +27,9 @@ def synthea() -> list[bytes]:
     return [gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes() for file in files]
 
 
-def own_bundles(patients: int, *, seed: int) -> Iterator[tuple[int, bytes]]:
+def own_bundles(patients: int, *, seed: int, hospital: Hospital = SENDING) -> Iterator[tuple[int, bytes]]:
     """(resources, transaction) of our own patients."""
-    for chart in transactions(HOSPITAL, patients=patients, until=UNTIL, seed=seed):
+    for chart in transactions(hospital, patients=patients, until=UNTIL, seed=seed):
         yield chart.resources, chart.content
 
 
@@ -36,7 +38,7 @@ def write_ndjson(path: Path, *, resources: int, seed: int) -> int:
     written = 0
     with path.open("wb") as file:
         while written < resources:
-            for _, bundle in own_bundles(200, seed=seed):
+            for _, bundle in own_bundles(200, seed=seed, hospital=FILED):
                 for line in _lines(bundle):
                     file.write(line)
                     written += 1

@@ -6,12 +6,12 @@ chain; commitments are, in the end, below anchored roots, and without their salt
 """
 
 import json
-import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, md5, sha1, sha3_256, sha256, sha512
 from typing import Any
 
+from consortium.management.chainnode import ask_chain
 from ledger.commitments import Kind
 from ledger.proofs import leaf_hash
 from ledger.trie import keccak256
@@ -47,13 +47,12 @@ class Hit:
 
 def chain_data(rpc: str) -> Iterator[tuple[str, bytes]]:
     """Everything that the chain publishes: blocks' extra data, transactions, receipts' logs, contracts' code."""
-    call = _Caller(rpc)
-    height = int(call.one("eth_blockNumber"), 16)
+    height = int(ask_chain(rpc, "eth_blockNumber", [()])[0], 16)
     step = 200
     for first in range(0, height + 1, step):
         numbers = [hex(number) for number in range(first, min(first + step, height + 1))]
-        blocks = call.many("eth_getBlockByNumber", [[number, True] for number in numbers])
-        receipts = call.many("eth_getBlockReceipts", [[number] for number in numbers])
+        blocks = ask_chain(rpc, "eth_getBlockByNumber", [(number, True) for number in numbers])
+        receipts = ask_chain(rpc, "eth_getBlockReceipts", [(number,) for number in numbers])
         for block, found in zip(blocks, receipts, strict=True):
             place = f"block {int(block['number'], 16)}"
             yield f"{place}, extra data", _bytes(block["extraData"])
@@ -61,7 +60,7 @@ def chain_data(rpc: str) -> Iterator[tuple[str, bytes]]:
                 yield f"{place}, transaction {transaction['hash']}", _bytes(transaction["input"])
             for receipt in found:
                 if receipt.get("contractAddress"):
-                    code = call.one("eth_getCode", receipt["contractAddress"], "latest")
+                    (code,) = ask_chain(rpc, "eth_getCode", [(receipt["contractAddress"], "latest")])
                     yield f"code of {receipt['contractAddress']}", _bytes(code)
                 for event in receipt["logs"]:
                     joined = b"".join(_bytes(topic) for topic in event["topics"]) + _bytes(event["data"])
@@ -157,25 +156,3 @@ def _words(content: bytes) -> Iterator[bytes]:
 
 def _bytes(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    rpc: str
-
-    def one(self, method: str, *parameters: Any) -> Any:
-        return self.many(method, [list(parameters)])[0]
-
-    def many(self, method: str, parameters: list[list[Any]]) -> list[Any]:
-        """One request for many calls; answers in the order of the calls."""
-        body = [
-            {"jsonrpc": "2.0", "id": number, "method": method, "params": one} for number, one in enumerate(parameters)
-        ]
-        request = urllib.request.Request(  # noqa: S310 - the address comes from the demonstration
-            self.rpc, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            found = json.load(answer)
-        if any("error" in one for one in found):
-            raise RuntimeError(f"{method}: {next(one['error'] for one in found if 'error' in one)}")
-        return [one["result"] for one in sorted(found, key=lambda one: int(one["id"]))]

@@ -124,16 +124,16 @@ class Supervisor:
         assert self.chain.process is not None
         self.children["chain"] = Child("chain", self._restart_chain, self.chain.process)
 
-    def _establish(self) -> contracts.Contracts:
+    def _establish(self) -> contracts.Places:
         kept = self.state.get("contracts")
         known = None
         if kept is not None:
-            known = contracts.Contracts(bytes.fromhex(kept["members"]), bytes.fromhex(kept["anchors"]))
+            known = contracts.Places(bytes.fromhex(kept["members"]), bytes.fromhex(kept["anchors"]))
         founders = [contracts.Founder(m.hospital.name, m.origin, self._url(m), self._keys(m)) for m in self.members]
         deployer = Account(bytes.fromhex((self._deployer_folder / "evm.key").read_text().strip()))
         found = contracts.establish(self.chain, deployer=deployer, founders=founders, known=known)
         self.shown.mkdir(parents=True, exist_ok=True)
-        contracts.write_trust_file(self.trust_path, node=self.chain, contracts=found, founders=founders)
+        contracts.write_trust_file(self.trust_path, node=self.chain, places=found, founders=founders)
         return found
 
     def _prepare_databases(self) -> None:
