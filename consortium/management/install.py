@@ -127,7 +127,7 @@ def install_npm() -> None:
         environment.setdefault("NODE_EXTRA_CA_CERTS", certificate)
     # No package's script runs: each of ours is data, or a binary that its platform package brings whole.
     quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
-    command = [*npm_command(), "ci", "--ignore-scripts", "--prefer-offline", *quiet]
+    command = [*npm_command(), "ci", "--ignore-scripts", "--prefer-offline", "--no-update-notifier", *quiet]
     if run(command, environment):
         sys.exit("The packages of package-lock.json could not be installed; the reason stands above.")
 
