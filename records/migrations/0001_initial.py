@@ -24,9 +24,9 @@ CREATE TABLE records_current (
 ) WITH (toast_tuple_target = 128);
 CREATE INDEX records_current_timeline ON records_current (compartment, type, sort_date DESC NULLS LAST, rid DESC);
 CREATE INDEX records_current_changes ON records_current (type, stored_at, rid);
--- A short pending list, because every search reads all of it.
--- A rare token next to common ones: without this the planner expects ten times the rows.
+-- A rare token stands among common ones: without this the planner expects ten times its rows.
 ALTER TABLE records_current ALTER COLUMN tokens SET STATISTICS 1000;
+-- A short pending list, because every search reads all of it.
 CREATE INDEX records_current_tokens ON records_current USING gin (tokens) WITH (gin_pending_list_limit = 512);
 CREATE INDEX records_current_others ON records_current USING gin (others) WHERE others IS NOT NULL;
 """

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help=f"grow to {SMALL * 3:,} resources instead of {LARGE:,}")
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it tidies up as with Ctrl-C
     folder = Path(tempfile.mkdtemp(prefix="xinglin-bench-"))
     began = time.monotonic()
     try:

@@ -1,6 +1,8 @@
 """`python -m tests.crash --kills 200 [--seed N]`"""
 
 import argparse
+import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +16,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it tidies up as with Ctrl-C
     folder = Path(tempfile.mkdtemp(prefix="xinglin-crash-"))
     print(f"seed {options.seed}, logs in {folder}", flush=True)
     outcome = killing.run(folder, kills=options.kills, seed=options.seed, say=lambda line: print(line, flush=True))
@@ -25,8 +28,6 @@ def main() -> int:
         f"leaves without a gap, {outcome.report['anchored']:,} held by the contract."
     )
     if not options.keep:
-        import shutil
-
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 

@@ -22,7 +22,7 @@ def test_one_patients_records_are_read_in_the_order_of_their_index(
     plan = hospital.plan("Observation", [("patient", a_patient(hospital)), *more], permitted=HALF)
     assert plan.page is not None
     found = nodes(hospital, plan.page)
-    assert "Index Scan using records_current_compartment" in found
+    assert "Index Scan using records_current_timeline" in found
     assert "Sort" not in found
     assert plan.page.prepare
 
@@ -52,21 +52,21 @@ def test_what_is_rare_is_found_by_its_token(hospital: Filled, type_name: str, na
     assert plan.page is not None
     assert not plan.page.prepare
     found = nodes(hospital, plan.page)
-    assert "records_current_tokens_idx" in found
+    assert "records_current_tokens" in found
     assert "records_current_pkey" not in found
 
 
 def test_names_are_found_by_their_beginning_in_an_index(hospital: Filled) -> None:
     plan = hospital.plan("Practitioner", [("family", "smith9")])
     assert plan.page is not None
-    assert "records_string_slot_left_idx" in nodes(hospital, plan.page)
+    assert "records_string_value" in nodes(hospital, plan.page)
 
 
 def test_records_that_are_named_are_read_by_their_key(hospital: Filled) -> None:
     plan = hospital.plan("Patient", [("_id", "mila,smyth")])
     assert plan.page is not None
     assert plan.page.prepare
-    assert "records_current_self_key" in nodes(hospital, plan.page)
+    assert "records_current_self" in nodes(hospital, plan.page)
 
 
 def test_no_page_skips_rows_and_nothing_is_counted_unasked(hospital: Filled) -> None:
