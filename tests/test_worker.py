@@ -163,3 +163,20 @@ def test_the_doctor_finds_the_trust_file_of_another_contract_or_chain(trusted, s
     settings.CHAIN_ANCHOR_CONTRACT = "0x" + "11" * 20
     assert examination.trust_file().state is examination.State.FAILED
     assert "CHAIN_ANCHOR_CONTRACT" in examination.trust_file().sentence
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tidying_makes_the_months_to_come_once(settings):
+    settings.AUDIT_KEEP_MONTHS = 0
+    assert loops.tidy() == loops.TIDY_EVERY
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'records_history'::regclass")
+        history = cursor.fetchone()[0]
+        cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'consortium_accessevent'::regclass")
+        events = cursor.fetchone()[0]
+    assert history >= 13
+    assert events >= 4
+    loops.tidy()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'records_history'::regclass")
+        assert cursor.fetchone()[0] == history

@@ -18,12 +18,14 @@ from django.utils import timezone
 
 from consortium.audit.batches import seal_batch
 from consortium.audit.retention import keep_months
+from consortium.audit.retention import keep_months
 from consortium.members import services
 from consortium.members.keys import load_keys
 from ledger import log
 from ledger.anchoring import Anchorer
 from ledger.chain import Account, Chain
 from ledger.trust import member_id
+from records.partitions import make_history_months
 from records.partitions import make_history_months
 
 logger = logging.getLogger("consortium.worker")
@@ -124,17 +126,16 @@ def beat() -> float:
 
 
 def tidy() -> float:
-    """Remove what has run out, and make the months to come of the audit trail and of the records' history."""
+    """Remove what has run out, and make the partitions of the months to come."""
     removed = services.clear_expired()
     if any(removed.values()):
         logger.info("Removed what had run out: %s", removed)
-    made, dropped = keep_months(today=timezone.now().astimezone(UTC).date(), keep=settings.AUDIT_KEEP_MONTHS)
-    for month in made:
-        logger.info("Made the audit trail's partition of %s.", month.suffix)
-    for month in dropped:
-        logger.info("Dropped the audit trail's partition of %s: its time was over.", month.suffix)
-    for name in make_history_months():
-        logger.info("Made the partition %s.", name)
+    today = timezone.now().date()
+    made, dropped = keep_months(today=today, keep=settings.AUDIT_KEEP_MONTHS)
+    names = [f"access events {month.suffix}" for month in made] + make_history_months()
+    if names or dropped:
+        ended = ", ".join(month.suffix for month in dropped) or "none"
+        logger.info("Made partitions: %s; dropped months of access events: %s", ", ".join(names) or "none", ended)
     return TIDY_EVERY
 
 
