@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
 
 from django.conf import settings
 from django.core.cache import cache
@@ -18,14 +17,12 @@ from django.utils import timezone
 
 from consortium.audit.batches import seal_batch
 from consortium.audit.retention import keep_months
-from consortium.audit.retention import keep_months
 from consortium.members import services
 from consortium.members.keys import load_keys
 from ledger import log
 from ledger.anchoring import Anchorer
 from ledger.chain import Account, Chain
 from ledger.trust import member_id
-from records.partitions import make_history_months
 from records.partitions import make_history_months
 
 logger = logging.getLogger("consortium.worker")
