@@ -89,13 +89,19 @@ class Supervisor:
         self._choose_ports()
         # Children end with the thread that started them, so this thread starts them all.
         self._start_chain()
-        with ThreadPoolExecutor(8) as pool:
+        pool = ThreadPoolExecutor(8)
+        try:
             try:
                 self._start_nodes(pool)
             except BaseException:
                 # What the pool still does ends as soon as nobody answers it any more.
                 self.stop()
                 raise
+        except BaseException:
+            # Whoever ends the start does not wait for what it waits for: stop() takes that away.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
         self.write_description()
 
     def _start_nodes(self, pool: ThreadPoolExecutor) -> None:
