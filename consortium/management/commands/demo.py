@@ -1,6 +1,7 @@
 """`manage.py demo`: a small consortium on this machine."""
 
 import json
+import os
 import signal
 import threading
 from argparse import ArgumentParser
@@ -59,6 +60,10 @@ class Command(BaseCommand):
         def end(number: int, frame: FrameType | None) -> None:
             if not ended.is_set():
                 ended.set()
+                # The interrupt may strike while a lock is held that the ending needs. Children die with this process.
+                last_resort = threading.Timer(20.0, os._exit, (1,))
+                last_resort.daemon = True
+                last_resort.start()
                 raise KeyboardInterrupt
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
